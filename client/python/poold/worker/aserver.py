@@ -79,6 +79,7 @@ class AsyncServer(Server):
         super().__init__(functions, hooks, channel, recall)
         self.concurrency = concurrency
         self._tasks: dict[int, _Task] = {}  # in the order in which they began
+        self._began: float | None = None  # the first of them did
         self._ending: set[asyncio.Task[None]] = set()  # on_session_end at work
         self._blocked = False  # the daemon takes nothing for now
         self._flush_is_due = False
@@ -236,7 +237,10 @@ class AsyncServer(Server):
 
     def _note_oldest(self) -> None:
         first = next(iter(self._tasks.values()), None)
-        self._began = 0.0 if first is None else first.began
+        self._began = None if first is None else first.began
+
+    def _oldest(self) -> float | None:
+        return self._began
 
     async def _serve_task(
         self, number: int, function: Function, args: object, request: current.Current

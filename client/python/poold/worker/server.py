@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 
     from poold.worker.page import Page
 
+    # A request's message, when it had been read, the state that is handed back (as in
+    # current.Current), and when the request began.
+    Current = tuple[list[Any], float, list[object], float]
+
 # After a request that ran longer than this (seconds), the socket is read before the next request
 # begins, which may have been cancelled meanwhile; the same while the values of a generator are
 # collected.
@@ -96,12 +100,10 @@ class Server:
         short_max = min(self._link.short_max, self._response_max)
         self._short_max = -1 if self._page is None else short_max
         self._requests: deque[list[Any]] = deque()  # in hand and not begun; also ends of sessions
-        self._current: tuple[object, float, list[object]] | None = None  # as _find_current
-        self._number: int | None = None  # of the request that is served
+        self._current: Current | None = None  # the request that is served
         self._unwanted = False  # it was cancelled
         self._credit: int | None = None  # bytes of its chunks that may be sent; None: any number
         self._interruptible = False  # its code runs, not this class's
-        self._began = 0.0  # when what has run longest did; 0: nothing runs
         self._idle = False  # waiting for the daemon
         self._output = bytearray()  # to be written with whatever is written next
         self._received = 0.0  # when bytes last came
@@ -234,12 +236,19 @@ class Server:
         return answers is not None
 
     def _tick(self) -> None:
-        began = self._began
+        began = self._oldest()
+        if began is None:
+            return
         ran = time.monotonic() - began
-        if began and ran > BEAT:
+        if ran > BEAT:
             self._link.beat(wire.pack([wire.NOTIFICATION, "alive", [int(ran * 1000)]]))
-        if self._stopping and began:
+        if self._stopping:
             self._nudge()
+
+    def _oldest(self) -> float | None:
+        """When what has run longest began; None: nothing runs."""
+        found = self._current
+        return None if found is None else found[3]
 
     def _nudge(self) -> None:
         """What was worth finishing when SIGTERM came may be late by now."""
@@ -262,7 +271,7 @@ class Server:
     def _find_current(self) -> current.Current | None:
         """The request that is served.  Its context is taken out of its params when it is wanted."""
         found = self._current
-        return None if found is None else (split(found[0])[1], found[1], found[2])
+        return None if found is None else (split(found[0][3])[1], found[1], found[2])
 
     def _deadline(self) -> float:
         """Of the request that is served."""
@@ -342,7 +351,7 @@ class Server:
                 self._requests.append(message)
 
     def _cancel(self, number: object) -> None:
-        if number == self._number:
+        if self._is_current(number):
             self._unwanted = True
             return
         for request in self._requests:
@@ -353,8 +362,11 @@ class Server:
                 return
 
     def _take_credit(self, number: object, size: object) -> None:
-        if number == self._number and self._credit is not None and type(size) is int:
+        if self._credit is not None and self._is_current(number) and type(size) is int:
             self._credit += size
+
+    def _is_current(self, number: object) -> bool:
+        return self._current is not None and self._current[0][1] == number
 
     def _end_session(self, session: str, reason: str) -> None:
         self._flush()
@@ -383,12 +395,10 @@ class Server:
         result: Any
         function = self._functions.get(method) if type(method) is str else None
         handed: list[object] = []
-        self._current = (params, self._received, handed)
         self._unwanted = False
         try:
             try:
-                self._began = time.monotonic()
-                self._number = number
+                self._current = (request, self._received, handed, time.monotonic())
                 if function is None:
                     function = must_find(self._functions, method)
                 self._interruptible = True
@@ -404,8 +414,6 @@ class Server:
                     result = self._drain(number, result, split(params)[1])
             finally:
                 self._interruptible = False
-                self._number = self._credit = None
-                self._began = 0.0
                 self._current = None
         except BaseException as error:
             return self._fail(number, self._reason(error))
@@ -462,6 +470,8 @@ class Server:
             self._interruptible = False
             _close(values)
             raise
+        finally:
+            self._credit = None
 
     def _send_chunk(self, number: int, value: object) -> None:
         chunk = self._pack_chunk(number, value)
