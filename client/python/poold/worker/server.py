@@ -107,6 +107,7 @@ class Server:
         self._idle = False  # waiting for the daemon
         self._output = bytearray()  # to be written with whatever is written next
         self._received = 0.0  # when bytes last came
+        self._looked = 0.0  # when the clock was last read: the next request begins right after
         self._stopping = False
         self._finished = False
         self._status = 0
@@ -294,8 +295,10 @@ class Server:
                     self._serve(message)
                 else:
                     self._end_session(*message[2][:2])
-                if requests and time.monotonic() - self._received > LOOK_AFTER:
-                    self._receive(socket.MSG_DONTWAIT)
+                if requests:
+                    self._looked = time.monotonic()
+                    if self._looked - self._received > LOOK_AFTER:
+                        self._receive(socket.MSG_DONTWAIT)
                 continue
             if self._output:
                 self._link.flush(self._output)
@@ -321,7 +324,7 @@ class Server:
             data = self._link.read(wire.READ_SIZE, flags)
             if data is None:
                 return
-            self._received = time.monotonic()
+            self._received = self._looked = time.monotonic()
             for message in self._decoder.feed(data):
                 if message[0] == wire.REQUEST:
                     # Not a call of a function named ping, whose params are [args, context].
@@ -398,7 +401,7 @@ class Server:
         self._unwanted = False
         try:
             try:
-                self._current = (request, self._received, handed, time.monotonic())
+                self._current = (request, self._received, handed, self._looked)
                 if function is None:
                     function = must_find(self._functions, method)
                 self._interruptible = True
