@@ -1,12 +1,13 @@
 /* The tables and lines that people read, from what the daemon says as JSON. */
 /* Parts of a program, so no library has them. */
-#include "client/poolctl/field.c"	 // NOLINT(bugprone-suspicious-include)
-#include "client/poolctl/print.c"	 // NOLINT(bugprone-suspicious-include)
-#include "client/poolctl/show_event.c"	 // NOLINT(bugprone-suspicious-include)
-#include "client/poolctl/show_faults.c"	 // NOLINT(bugprone-suspicious-include)
-#include "client/poolctl/show_workers.c" // NOLINT(bugprone-suspicious-include)
-#include "client/poolctl/table.c"	 // NOLINT(bugprone-suspicious-include)
-#include "client/poolctl/unit.c"	 // NOLINT(bugprone-suspicious-include)
+#include "client/poolctl/field.c"	  // NOLINT(bugprone-suspicious-include)
+#include "client/poolctl/print.c"	  // NOLINT(bugprone-suspicious-include)
+#include "client/poolctl/show_event.c"	  // NOLINT(bugprone-suspicious-include)
+#include "client/poolctl/show_faults.c"	  // NOLINT(bugprone-suspicious-include)
+#include "client/poolctl/show_requests.c" // NOLINT(bugprone-suspicious-include)
+#include "client/poolctl/show_workers.c"  // NOLINT(bugprone-suspicious-include)
+#include "client/poolctl/table.c"	  // NOLINT(bugprone-suspicious-include)
+#include "client/poolctl/unit.c"	  // NOLINT(bugprone-suspicious-include)
 
 #include "tests/lib/unit.h"
 
@@ -262,6 +263,22 @@ START_TEST(events_are_sentences)
 }
 END_TEST
 
+START_TEST(a_list_says_that_it_is_not_all)
+{
+	static const char all[] = "{\"count\": 0, \"more\": false, \"requests\": []}";
+	static const char part[] =
+		"{\"count\": 3, \"more\": true, \"requests\": [{\"id\": 7, \"pool\": \"p\", "
+		"\"home\": \"p\", \"method\": \"m\", \"state\": \"queued\"}]}";
+	static const char clients[] = "{\"more\": true, \"clients\": [{\"client\": 1}]}";
+	static const char rest[] = "\nthere are more requests than these\n";
+	static const char rest_of_clients[] = "\nthere are more clients than these\n";
+
+	ck_assert_str_eq(shown(show_requests, all, NULL), "no such request is open\n");
+	ck_assert_ptr_nonnull(strstr(shown(show_requests, part, NULL), rest));
+	ck_assert_ptr_nonnull(strstr(shown(show_clients, clients, NULL), rest_of_clients));
+}
+END_TEST
+
 START_TEST(times_have_one_or_two_units)
 {
 	static const struct {
@@ -293,6 +310,7 @@ int main(void)
 		errors_say_since_when_they_are_known,
 		events_are_sentences,
 		workers_are_a_table_and_last_words,
+		a_list_says_that_it_is_not_all,
 		times_have_one_or_two_units,
 	};
 
