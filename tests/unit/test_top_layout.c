@@ -467,6 +467,25 @@ START_TEST(params_are_those_of_the_call)
 }
 END_TEST
 
+/* A name is never cut: the action would be about another pool. */
+START_TEST(a_name_that_does_not_fit_has_no_action)
+{
+	struct top_action action = {.act = TOP_ACT_NONE};
+	char name[SHEET_ID_MAX + 1], fault[TOP_LINE_MAX] = "";
+	struct sheet_row row = {.pool = name};
+
+	memset(name, 'n', sizeof(name));
+	name[SHEET_ID_MAX] = '\0';
+	ck_assert(!top_action_make(&action, TOP_ACT_DRAIN, &row, fault));
+	ck_assert_str_eq(fault, "the name of the pool is too long");
+	ck_assert_int_eq(action.act, TOP_ACT_NONE);
+	name[SHEET_ID_MAX - 1] = '\0';
+	ck_assert(top_action_make(&action, TOP_ACT_DRAIN, &row, fault));
+	ck_assert_int_eq(action.act, TOP_ACT_DRAIN);
+	ck_assert_str_eq(action.pool, name);
+}
+END_TEST
+
 /* Any keys in any order end in no other state than one that can be drawn. */
 START_TEST(random_keys_do_no_harm)
 {
@@ -537,6 +556,7 @@ int main(void)
 		actions_ask_first_and_name_their_call,
 		actions_need_the_right_row,
 		params_are_those_of_the_call,
+		a_name_that_does_not_fit_has_no_action,
 		random_keys_do_no_harm,
 	};
 
