@@ -27,9 +27,9 @@ from poold import errors, threads
 from poold.calls import HEARTBEAT, lost_error, overdue
 
 if TYPE_CHECKING:
-    from threading import _RLock as RLock
+    from threading import Condition as RLock
 else:
-    from _thread import RLock  # threading's is a function, which returns this
+    from _thread import RLock
 
 # poold.Cancelled is also what concurrent.futures raises; a worker never needs to load that.
 errors.Cancelled.__bases__ = (errors.RequestError, CancelledError)
