@@ -477,6 +477,10 @@ static struct list *line_of(struct pool *pool, const struct worker *worker)
 
 	if (worker->is_slow || pool->settings.prefetch == 0)
 		return NULL;
+	/* The slot's last life led to nothing: what stands behind the first request of this one may have to be
+	 * sent again, and again at the next life. */
+	if (worker->fruitless > 0 && worker->served == 0)
+		return NULL;
 	if (waiting < pool->settings.prefetch)
 		return &pool->lines[is_soon ? LINE_SHORT : LINE_LATE];
 	return is_soon && waiting < pool->settings.prefetch_max ? &pool->lines[LINE_LONG] : NULL;

@@ -8,7 +8,7 @@ import time
 from clients import ClientTest
 from clock import Timed, ms, stretch
 from flow import Flow, quantile
-from harness import C_TOOLS, LOAD, TOOLBOX, Daemon, breaker, error_row, pool, retry, static_pool
+from harness import C_TOOLS, LOAD, Daemon, breaker, error_row, pool, retry, static_pool
 
 # Runs without company: it takes all that the machine has.
 ALONE = True
@@ -86,8 +86,9 @@ class Outage(OutageTest):
         self.check_outage(C_TOOLS, breaker("tools", open_timeout=ms(2000)))
 
     def test_without_a_breaker(self) -> None:
-        """The budget alone keeps the attempts few, where workers take as long to start as most do."""
-        self.check_outage(TOOLBOX, breaker("tools", mode="off"))
+        """The budget alone keeps the attempts few, and nothing stands behind the first request of a
+        worker that is to die of it."""
+        self.check_outage(C_TOOLS, breaker("tools", mode="off"))
 
 
 class Cascade(OutageTest):
