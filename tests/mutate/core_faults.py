@@ -42,6 +42,8 @@ FAULTS = [
     Fault("session.c", "\treturn session->turn || session->run;", "\treturn session->turn;", "a session ends while a run holds it"),
     Fault("engine_session.c", "\t\t\tis_lost = session_is_kept(session);\n", "\t\t\tis_lost = true;\n",
           "a state is reported as lost that was handed back"),
+    Fault("pool.c", "worker->fruitless > 0 && worker->served == 0", "worker->fruitless > 1 && worker->served == 0",
+          "requests stand in the line of a life that will lead to nothing either"),
     Fault("pool.c", " && request->run.crashes == 0 &&\n", " &&\n",
           "who lost a worker stands in a line again"),
     Fault("pool.c", "return !request->key && !request->session &&", "return !request->session &&",
