@@ -20,8 +20,10 @@ from unittest import mock
 import poold
 from poold import codec, executor
 from poold.aio import AsyncClient
+from poold.call import Call
 from poold.calls import HEARTBEAT
 from poold.connection import Connection
+from poold.futures import Watchable
 from support import PACKAGE, PATIENCE, FakeServer, Peer, WorkerProcess, echo, pack
 
 import served
@@ -731,6 +733,12 @@ class TestValuesWithCallbacks(unittest.TestCase):
                 pool.submit(served.echo, object()).result(PATIENCE)
             self.assertEqual(caught.exception.code, "encode_error")
         self.assertEqual(codec.CODE, 112)
+
+
+class TestClass(unittest.TestCase):
+    def test_attributes_that_its_objects_have_when_they_are_wanted(self) -> None:
+        """Documentation tools and mocks ask the class for them."""
+        self.assertIs(Call._state, vars(Watchable)["_state"])
 
 
 if __name__ == "__main__":
