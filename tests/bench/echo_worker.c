@@ -27,6 +27,7 @@
 #include "protocol/buf.h"
 #include "protocol/envelope.h"
 #include "protocol/read.h"
+#include "tests/bench/heads.h"
 
 /* An answer shorter than this is moved next to the one before it; a longer one stays where it is.
  */
@@ -160,15 +161,12 @@ static void answer_ping(struct worker *worker, uint32_t id)
 static int read_request(struct reader *reader, uint32_t *ret_id, struct bytes *ret_argument)
 {
 	uint32_t count;
-	uint64_t type;
 	uint64_t id;
 	struct bytes method;
 	struct bytes context;
 
-	if (read_array(reader, &count) || count != 4 || read_uint(reader, &type) ||
-	    type != ENVELOPE_REQUEST || read_uint(reader, &id) || read_str(reader, &method) ||
-	    read_array(reader, &count) || count != 2 || read_value(reader, ret_argument) ||
-	    read_value(reader, &context))
+	if (read_request_head(reader, &id, &method, &count) || count != 2 ||
+	    read_value(reader, ret_argument) || read_value(reader, &context))
 		return -EPROTO;
 	*ret_id = (uint32_t)id;
 	return 0;

@@ -11,6 +11,7 @@
 #include "protocol/envelope.h"
 #include "protocol/read.h"
 #include "tests/bench/bench.h"
+#include "tests/bench/heads.h"
 
 struct rpc_request {
 	uint32_t id;
@@ -31,14 +32,12 @@ static inline bool rpc_read_request(const uint8_t *data, size_t len, struct rpc_
 	struct reader reader;
 	struct bytes ignored;
 	uint32_t count;
-	uint64_t type;
 	uint64_t id;
 
 	reader_init(&reader, data, len);
-	if (read_array(&reader, &count) || count != 4 || read_uint(&reader, &type) ||
-	    type != ENVELOPE_REQUEST || read_uint(&reader, &id) || read_str(&reader, &ignored) ||
-	    read_array(&reader, &count) || count < 3 || read_str(&reader, &ignored) ||
-	    read_str(&reader, &ret->method) || read_value(&reader, &ret->argument))
+	if (read_request_head(&reader, &id, &ignored, &count) || count < 3 ||
+	    read_str(&reader, &ignored) || read_str(&reader, &ret->method) ||
+	    read_value(&reader, &ret->argument))
 		return false;
 	while (count-- > 3)
 		if (read_value(&reader, &ignored))
@@ -54,15 +53,12 @@ static inline bool rpc_read_answer(const uint8_t *data, size_t len, struct rpc_a
 	struct reader reader;
 	struct reader whole;
 	struct bytes message;
-	uint32_t count;
-	uint64_t type;
 	uint64_t id;
 
 	reader_init(&reader, data, len);
 	whole = reader;
 	*ret = (struct rpc_answer){0};
-	if (read_array(&reader, &count) == 0 && count == 4 && read_uint(&reader, &type) == 0 &&
-	    type == ENVELOPE_RESPONSE && read_uint(&reader, &id) == 0 && read_nil(&reader) == 0) {
+	if (read_result_head(&reader, &id) == 0) {
 		ret->id = (uint32_t)id;
 		if (read_value(&reader, &ret->result))
 			return false;

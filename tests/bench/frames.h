@@ -7,6 +7,7 @@
 #include "protocol/read.h"
 #include "protocol/skip.h"
 #include "tests/bench/bench.h"
+#include "tests/bench/heads.h"
 
 /* The payload begins with the request's number (8 bytes) and its slot (4 bytes). */
 #define PAYLOAD_MIN 16
@@ -129,13 +130,9 @@ static inline bool read_length_answer(const uint8_t *data, size_t len, struct an
 static inline bool read_success(const uint8_t *data, size_t len, struct answer *ret)
 {
 	struct reader reader;
-	uint32_t count;
-	uint64_t type;
 
 	reader_init(&reader, data, len);
-	if (read_array(&reader, &count) || count != 4 || read_uint(&reader, &type) ||
-	    type != ENVELOPE_RESPONSE || read_uint(&reader, &ret->slot) || read_nil(&reader) ||
-	    read_bin(&reader, &ret->payload))
+	if (read_result_head(&reader, &ret->slot) || read_bin(&reader, &ret->payload))
 		return false;
 	ret->is_error = false;
 	ret->frame_len = (size_t)(reader.at - data);

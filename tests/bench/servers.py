@@ -246,15 +246,18 @@ class Forwarder(Server):
 
     def __init__(self, place: Place, shape: Shape, speaks_rpc: bool = False) -> None:
         limit = str(shape.limit) if shape.limit else "many"
-        worker = [place.program("echo_worker"), *([] if speaks_rpc else ["--length"])]
+        command = [place.program("forward")]
+        worker = [place.program("echo_worker")]
         if speaks_rpc:
+            command.append("--rpc")
             self.framing = "rpc"
         elif shape.python:
             worker = [sys.executable, str(BENCH / "echo_worker.py")]
             self.framing = "packed"
+        else:
+            worker.append("--length")
         path = str(place.scratch / "forward.sock")
-        command = [place.program("forward"), *(["--rpc"] if speaks_rpc else []), path, limit]
-        command += [str(shape.workers), *worker]
+        command += [path, limit, str(shape.workers), *worker]
         super().__init__(place, "forward", command, shape.pinned)
 
 

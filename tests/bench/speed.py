@@ -62,9 +62,9 @@ def by_turns(theirs: Server, ours: Server, shape: Shape, pace: Pace) -> list[Pai
     ]
 
 
-def compare(place: Place, shape: Shape, pace: Pace) -> list[Pair]:
-    """The daemon against the forwarder."""
-    with Forwarder(place, shape) as forward, Daemon(place, shape) as poold:
+def compare(place: Place, shape: Shape, pace: Pace, speaks_rpc: bool = False) -> list[Pair]:
+    """The daemon against the forwarder, or the one that speaks MessagePack-RPC."""
+    with Forwarder(place, shape, speaks_rpc) as forward, Daemon(place, shape) as poold:
         return by_turns(forward, poold, shape, pace)
 
 
@@ -152,8 +152,7 @@ def against_rpc(place: Place, pace: Pace) -> list[Row]:
         ("64 connections, depth 16, both with 17 in flight per worker", deep),
         ("64 connections, depth 16, prefetch 16 against `many`", unbounded),
     ):
-        with Forwarder(place, shape, speaks_rpc=True) as forward, Daemon(place, shape) as poold:
-            pairs = by_turns(forward, poold, shape, pace)
+        pairs = compare(place, shape, pace, speaks_rpc=True)
         line = f"against a forwarder of MessagePack-RPC, {words}: rate"
         rows.append(ratio_row(line, pairs, "rate", None, "req/s"))
     with (
