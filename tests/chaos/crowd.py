@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from clock import eventually
 from ledger import Call, Ledger
-from raw import Closed, Raw, pack, try_connect
+from raw import ENDED, Raw, pack, try_connect
 
 # Milliseconds that a call may take: on any machine longer than it takes.
 TIMEOUT_MS = 60_000
@@ -84,7 +84,7 @@ class Client(threading.Thread):
                     break
                 if self._open:
                     self._take(raw)
-        except (Closed, BrokenPipeError, ConnectionResetError):
+        except ENDED:
             pass
         except Exception as fault:
             if not self._habits.careless:

@@ -18,7 +18,7 @@ from clock import eventually, measure_scenario
 from crowd import Crowd, Habits
 from harness import PYTHON_PATH, UNRULY, Daemon, pool
 from ledger import Ledger
-from raw import Closed, Raw
+from raw import ENDED, Raw
 
 HERE = Path(__file__).resolve().parent
 
@@ -244,7 +244,7 @@ def _is_answered(stage: Stage, name: str) -> bool:
     try:
         with Raw(stage.daemon.path, map_errors=True) as client:
             answer = client.answer_pool(name, "work", [call.number, data, 0.0])
-    except (Closed, BrokenPipeError, ConnectionResetError):
+    except ENDED:
         call.code = "lost"  # as with any client: the scenario says whether that may be
         return False
     stage.ledger.close_call(call, data, answer.error, answer.result)

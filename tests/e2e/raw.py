@@ -82,6 +82,10 @@ class Closed(AssertionError):
     """The daemon closed the connection where a message was awaited."""
 
 
+# What whoever asks or waits for an answer gets when the connection has ended.
+ENDED = (Closed, BrokenPipeError, ConnectionResetError)
+
+
 def dial(channel: socket.socket, address: str | tuple[str, int], seconds: float) -> None:
     """Connects; so long it may take, and each read and write after it.
 

@@ -42,7 +42,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
 import procs
 from clock import Deadline, stretch
 from harness import BUILD, MARK, Notices, pool, program, section, static_pool
-from raw import Closed, NOTIFICATION, Raw, RESPONSE, pack, request, unpack
+from raw import Closed, ENDED, NOTIFICATION, Raw, RESPONSE, pack, request, unpack
 
 LIBRARY = BUILD / "hostile_libc.so"
 
@@ -160,7 +160,7 @@ class Client:
                 raw.send(data)
                 self._read_answers(raw, numbers)
                 return
-            except (Closed, BrokenPipeError, ConnectionResetError):
+            except ENDED:
                 self.outcome.closed += 1
                 self.drop()
         raise AssertionError("its connection was closed three times")
