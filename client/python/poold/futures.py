@@ -27,7 +27,7 @@ from poold import errors, threads
 from poold.calls import HEARTBEAT, lost_error, overdue
 
 if TYPE_CHECKING:
-    from threading import Condition as RLock
+    from threading import Condition as RLock  # that of an RLock may have no subclasses
 else:
     from _thread import RLock
 
